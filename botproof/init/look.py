@@ -36,6 +36,7 @@ ENDED = (
     "names the case: sudo botproof gate"
 )
 """What is said of a bot that a question has ended."""
+_STOPPED = "it answered nothing at all any more"
 _SHOWN = (
     "its menu or an answer shows that it can be said: see why, or take it in with "
     'expect = "silence"'
@@ -66,6 +67,8 @@ class Found:
     """Files in its own directory that it made or changed, and that are not put back."""
     logs: tuple[str, ...] = ()
     """Files that it writes its log into."""
+    stopped: str = ""
+    """What it answered at first, and not any more once all had been asked; "" where it does."""
     once: tuple[str, ...] = ()
     """What its buttons say that holds for one start alone."""
 
@@ -241,6 +244,7 @@ async def _second_play(
                 second = await _play_again(trials, found, trial, played, first)
                 if of_role(described.base_env, Role.USERS, Role.USER):
                     await _strangers(trials, found, trial, cases, second)
+                found.stopped = await _stopped(described, trial, first)
                 break
             once_more = ": once more" if tries_left else ""
             trials.say(f"  it did not start again ({trial.look.failure}){once_more}")
@@ -258,6 +262,8 @@ async def _second_play(
         message for turn in (*first.values(), *second.values()) for message in turn.answers
     )
     meanwhile = {case.name: _SHOWN for case in cases if case.say in shown}
+    if found.stopped:
+        meanwhile = dict.fromkeys((case.name for case in cases), _STOPPED)
     meanwhile |= _meanwhile(History(plays), found.in_vain)
     meanwhile |= {**_refused(first), **_refused(second)}
     likely = {f"/{command}" for command in described.source.commands} - set(explore.FIRST)
@@ -288,6 +294,18 @@ async def _second_play(
         f"the tap on {data!r}, whose id or time the next start does not know"
         for data in found.once[:3]
     ]
+
+
+async def _stopped(described: Description, trial: Trial, first: dict[str, Turn]) -> str:
+    """Ask once more what was answered at first, by somebody new. What that was, where nothing came:
+    one of the questions has ended what handles updates, though the process goes on."""
+    answered = [turn.case.said for turn in first.values() if turn.answers and turn.case.said]
+    plain = [say for say in explore.FIRST if say in answered]
+    if not (say := next(iter(plain or answered), "")):
+        return ""
+    steps = steps_of(_in_chats(described, [Case(name="once-more", say=say)]))
+    turns = await trial.play(steps, time.time())
+    return "" if any(turn.acts for turn in turns.values()) else say
 
 
 def _refused(turns: dict[str, Turn]) -> dict[str, str]:

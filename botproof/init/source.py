@@ -227,7 +227,8 @@ def _files(folder: Path, depth: int = 0) -> Iterator[Path]:
         return
     for entry in entries:
         if entry.is_dir():
-            here = (entry / "pyvenv.cfg").exists()
+            # An environment, or packages that were installed beside the bot: pip --target, Lambda.
+            here = (entry / "pyvenv.cfg").exists() or any(entry.glob("*.dist-info"))
             if depth < 6 and entry.name not in _STRANGE and not here and not entry.is_symlink():
                 yield from _files(entry, depth + 1)
         elif entry.suffix in _CODE or entry.name == "Dockerfile":

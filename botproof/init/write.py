@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from botproof.config import Case, parse_config
+from botproof.init.explore import UNKNOWN
 from botproof.init.look import Found
 from botproof.init.settings import OWNER_CHAT, Role, role_of
 from botproof.init.trial import Look
@@ -26,6 +27,8 @@ _KEPT_FREE = 0.85
 _WANTED_MB = 800
 _WAYS = {"webhook": "a webhook", "polling": "getUpdates"}
 _SLOW_S = 2.0
+_ALIKE = 4
+"""So many commands with one answer: it stands for none of them."""
 
 
 def as_toml(found: Found) -> str:
@@ -211,6 +214,7 @@ def _host(address: str) -> str:
 
 def _cases(found: Found) -> Iterator[str]:
     proposals = found.proposals
+    yield from _of_all(found)
     if proposals.cases:
         yield "\n# What was said to it, and answered alike twice. Add what your users really ask."
     for each in proposals.cases:
@@ -223,6 +227,28 @@ def _cases(found: Found) -> Iterator[str]:
         yield from _case(case, "")
     for line in proposals.left_out:
         yield f"\n# ? Left out: {line}."
+
+
+def _of_all(found: Found) -> Iterator[str]:
+    """Ask about what all of its answers have in common."""
+    if found.stopped:
+        yield (
+            f"\n# ? Once all had been asked, it answered nothing any more, not even "
+            f"{found.stopped!r}: one of the\n#   questions ended what handles updates, or it waits "
+            "for ever. Its log says more: after a gate it is\n#   in reports/gate/logs."
+        )
+    said = {
+        each.case.say.split()[0]: each.shows
+        for each in found.proposals.cases
+        if each.case.say.startswith("/") and each.shows and each.case.say != UNKNOWN
+    }
+    if len(said) >= _ALIKE and len(set(said.values())) == 1:
+        yield (
+            f'\n# ? All {len(said)} commands are answered alike: "{next(iter(said.values()))}". '
+            "Whom does it answer, and where?\n#   Give it those who ask here by its setting for "
+            "them (--bot 'ADMINS={users} …'), or ask where it\n#   answers, by `chat_type` in a "
+            'case: "supergroup", "channel".'
+        )
 
 
 def _case(case: Case, note: str) -> Iterator[str]:

@@ -26,6 +26,7 @@ from botproof.targets.docker import PROGRAM, DockerError, docker, spawn
 from botproof.targets.failures import Failure, of_engine
 from botproof.targets.guard import CONTAINER
 from botproof.targets.guarding import Guard
+from botproof.targets.key_store import KEY_STORE
 from botproof.targets.launch import BrokenHarnessError, ImageRun, Launch, failed
 from botproof.targets.memory import Reading, of_container
 from botproof.targets.network import current
@@ -199,8 +200,9 @@ async def _remove(name: str, guard: Guard | None) -> None:
 
 
 async def bundles_in(image: str) -> tuple[str, ...]:
-    """Return files of authorities that Python packages of an image bring along."""
-    find = ("/", "-xdev", "-type", "f", "-name", "cacert.pem")
+    """Return files of authorities that Python packages and Javas of an image bring along."""
+    named = ("(", "-name", "cacert.pem", "-o", "-name", KEY_STORE, ")")
+    find = ("/", "-xdev", "-type", "f", *named)
     with contextlib.suppress(DockerError):
         return tuple(
             (
@@ -241,7 +243,7 @@ def _bundles_of_container(identity: str) -> tuple[str, ...]:
                 names = [each.name for each in files if each.isfile()]
         except tarfile.TarError:  # the engine ended in the middle of it
             return ()
-    return tuple(f"/{name}" for name in names if name.endswith("/cacert.pem"))
+    return tuple(f"/{name}" for name in names if name.endswith(("/cacert.pem", f"/{KEY_STORE}")))
 
 
 def _group(pid: int, identity: str) -> Cgroup | None:

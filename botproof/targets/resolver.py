@@ -14,6 +14,7 @@ Source: RFC 1035 (4.1, message format), RFC 2308 (a name that does not exist).
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from collections import Counter
@@ -26,12 +27,15 @@ _ANSWER = 0x8180  # a response; recursion was desired and is available
 _NO_SUCH_NAME = 3
 _TELL = 100  # how often the same name is told of
 _TTL_S = 60
+_OF_A_CONTAINER = re.compile(r"[0-9a-f]{12}")
+"""How Docker names a container that nobody has named: servers in it look for themselves by it."""
+_LOOPBACK = "127.0.0.1"
 
 
 def answer(query: bytes, known: Mapping[str, str], elsewhere: str = "") -> tuple[bytes, str, int]:
     """Return the answer to a DNS query, the name that it asks for, and its type.
 
-    With `elsewhere`, every name that is not `known` is at that address.
+    With `elsewhere`, every name that is not `known` is at that address. A container finds itself.
 
     Raises ValueError for what is no query of one question.
     """
@@ -44,7 +48,7 @@ def answer(query: bytes, known: Mapping[str, str], elsewhere: str = "") -> tuple
     if flags & 0x8000 or questions != 1:
         raise ValueError("no DNS query of one question")
     question = query[_HEADER.size : end + 4]
-    address = known.get(name) or elsewhere
+    address = known.get(name) or (_LOOPBACK if _OF_A_CONTAINER.fullmatch(name) else elsewhere)
     if not address:
         return _HEADER.pack(number, _ANSWER | _NO_SUCH_NAME, 1, 0, 0, 0) + question, name, kind
     if kind != _A:
@@ -109,7 +113,8 @@ class Resolver(asyncio.DatagramProtocol):
         except ValueError:
             return
         # Clients ask for both kinds of address beside each other: one question, told once.
-        if name not in self._known and kind != _AAAA:
+        its_own = name in self._known or _OF_A_CONTAINER.fullmatch(name)
+        if not its_own and kind != _AAAA:
             self._warned[name] += 1
             if self._warned[name] <= _TELL:
                 self._on_unknown(name)

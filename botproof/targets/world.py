@@ -5,9 +5,9 @@ by mounts) it sees another `/etc/hosts` and another `/etc/resolv.conf`: there th
 stand for are loopback addresses, on whose port 443 the doubles listen with TLS, and no other host
 exists (`resolver.py`). The doubles' authorities are trusted in every way that clients know: by
 variables (Python's ssl and Go: `SSL_CERT_FILE`; requests, curl, Node.js: their own), by the
-system's bundle, and by the bundles that Python packages such as certifi bring along, over which
-ours is mounted. Clients that have their authorities compiled in (Java's key store, rustls with
-webpki-roots) cannot be reached so.
+system's bundle, and by the bundles that Python packages such as certifi bring along and the key
+stores of Java, over which ours are mounted. Clients that have their authorities compiled in (rustls
+with webpki-roots) cannot be reached so.
 
 It takes root, for the ports as for the namespace.
 """
@@ -31,6 +31,7 @@ from botproof.config import EXCHANGES, HTTP, TELEGRAM, Doubles
 from botproof.doubles.exchanges.hosts import HOSTS
 from botproof.history import NOT_OFFLINE, UNKNOWN_HOST
 from botproof.targets.failures import Failure
+from botproof.targets.key_store import KEY_STORE, key_store
 from botproof.targets.launch import BrokenHarnessError
 from botproof.targets.reserved import Addresses
 from botproof.targets.resolver import Resolver
@@ -52,6 +53,12 @@ _SYSTEM_BUNDLES = (
 )
 _PACKAGES = ("lib*/python3*/site-packages", "lib/python3*/dist-packages")
 _BUNDLES = ("*/cacert.pem", "*/_vendor/certifi/cacert.pem")
+_KEY_STORES = (
+    "lib/security/cacerts",
+    "jre/lib/security/cacerts",
+    "lib/jvm/*/lib/security/cacerts",
+    "lib/jvm/*/jre/lib/security/cacerts",
+)
 _addresses = Addresses()
 """Of this process: held until it ends, as what listens there may outlive its stack a little."""
 
@@ -137,6 +144,8 @@ class World:
                 system = (Path(bundle) for bundle in _SYSTEM_BUNDLES)
                 texts += [file.read_text("utf-8") for file in system if file.is_file()][:1]
             self._write("ca.pem", "".join(texts))
+            (self._folder / KEY_STORE).write_bytes(key_store("".join(texts)))
+            (self._folder / KEY_STORE).chmod(0o644)
 
     def _write(self, name: str, text: str) -> None:
         file = self._folder / name
@@ -159,7 +168,7 @@ class World:
         mounts = [*self._mounts()]
         if self._authorities:
             targets = {*map(Path, _SYSTEM_BUNDLES), *_bundles(prefixes)}
-            mounts += [("ca.pem", target) for target in sorted(targets) if target.is_file()]
+            mounts += [(_trusted(target), target) for target in sorted(targets) if target.is_file()]
         script = self._folder / f"enter-{name}.sh"
         lines = [
             f"mount --bind {shlex.quote(str(self._folder / file))} {shlex.quote(str(target))}"
@@ -183,7 +192,7 @@ class World:
                 yield from ("--volume", f"{self._folder / file}:{target}:ro")
         if self._authorities:
             for path in (_SYSTEM_BUNDLES[0], *bundles):
-                yield from ("--volume", f"{self.ca}:{path}:ro")
+                yield from ("--volume", f"{self._folder / _trusted(Path(path))}:{path}:ro")
             yield from ("--volume", f"{self.ca}:{self.ca}:ro")  # where the variables say
 
     @property
@@ -266,8 +275,15 @@ def prefixes_of(command: Sequence[str], cwd: Path, path: str) -> list[Path]:
     return [each for each in dict.fromkeys(every) if each.is_dir()]
 
 
+def _trusted(target: Path) -> str:
+    """Return which file of ours takes the place of a file of authorities."""
+    return KEY_STORE if target.name == KEY_STORE else "ca.pem"
+
+
 def _bundles(prefixes: Sequence[Path]) -> Iterator[Path]:
     for prefix in prefixes:
+        for stores in _KEY_STORES:
+            yield from (store.resolve() for store in prefix.glob(stores))
         for packages in _PACKAGES:
             for folder in prefix.glob(packages):
                 for pattern in _BUNDLES:

@@ -59,3 +59,19 @@ async def test_a_refused_host_is_told_once_for_both_kinds_of_address() -> None:
     resolver.close()
     assert told == ["x.example"]
     assert [struct.unpack_from("!6H", reply)[1] for reply in replies] == [0x8183, 0x8183, 0x8180]
+
+
+@pytest.mark.anyio
+async def test_a_container_that_looks_for_itself_asks_for_no_host() -> None:
+    """`http.server` does, of the name that Docker gave it."""
+    told: list[str] = []
+    resolver = await Resolver.listen("127.0.0.1", KNOWN, told.append, port=0)
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        client.connect(("127.0.0.1", resolver.port))
+        await loop.sock_sendall(client, query("51a57fdf8e0e"))
+        reply = await loop.sock_recv(client, 512)
+    resolver.close()
+    assert reply.endswith(socket.inet_aton("127.0.0.1"))
+    assert told == []

@@ -395,6 +395,34 @@ def test_what_an_answer_shows_is_not_silently_left_unanswered(tmp_path: Path) ->
     assert any(text.startswith("It writes its log into bot.log alone") for text in asked)
 
 
+# A thread answers, and ends at the first word that it does not know.
+STOPS = INSISTS.replace("import json", "import queue, threading, json").replace(
+    "offset = 0\n",
+    "work = queue.Queue()\n"
+    "def answer():\n"
+    "    while True:\n"
+    "        message = work.get()\n"
+    '        text = {chr(47) + "start": "hello"}[message["text"]]\n'
+    '        call("sendMessage", chat_id=message["chat"]["id"], text=text)\n'
+    "threading.Thread(target=answer, daemon=True).start()\n"
+    "offset = 0\n",
+)
+STOPS = STOPS[: STOPS.index("        if message.get(")] + "        work.put(message)\n"
+
+
+def test_a_bot_that_stops_answering_is_told_and_its_silence_is_not_taken_for_right(
+    tmp_path: Path,
+) -> None:
+    if os.geteuid():
+        pytest.skip("port 443 and a mount namespace take root")
+    (tmp_path / "bot.py").write_text(STOPS)
+    assert run("init", "--bot", f"{sys.executable} bot.py", folder=tmp_path).returncode == 0
+    asked = [each.text for each in questions_of(tmp_path)]
+    assert any("it answered nothing any more, not even '/start'" in text for text in asked)
+    cases = load_config(tmp_path / "botproof.toml").workload.cases
+    assert [case.say for case in cases if case.expect == "silence"] == []
+
+
 # Four are asked at one moment, in any order: it ends once it has greeted, whichever came first.
 DIES = "said = set()" + INSISTS.replace(
     'if message.get("text") == "/start":',

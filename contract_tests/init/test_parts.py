@@ -15,7 +15,7 @@ from botproof.history import BotApiCall, CasePlayed, Event, History, LogTrouble
 from botproof.init.explore import examples_in, examples_of, next_cases, opening
 from botproof.init.kept import Home, grouped
 from botproof.init.look import Found, as_small_talk
-from botproof.init.propose import differing, of_the_clock, propose
+from botproof.init.propose import Proposal, Proposals, differing, of_the_clock, propose
 from botproof.init.settings import Role, role_of
 from botproof.init.source import Source, names_exchange, read_source
 from botproof.init.start import Description, first_env, port_in_command, webhook_paths
@@ -64,6 +64,18 @@ COMMANDS = {
     "node.js": "bot.onText(/\\/node_api (.+)/, f)",
     "main.go": 'b.Handle("/gobot", f)',
 }
+
+
+def test_packages_that_are_installed_beside_the_bot_are_no_source_of_its_own(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bot.py").write_text('os.environ["MY_TOKEN"]')
+    packages = tmp_path / "package" / "telegram"
+    packages.mkdir(parents=True)
+    (tmp_path / "package" / "telegram-1.0.dist-info").mkdir()
+    (packages / "ext.py").write_text('os.environ["NETRC"]; CommandHandler("shipping")')
+    found = read_source(tmp_path)
+    assert (found.env, found.commands) == (("MY_TOKEN",), ())
 
 
 def test_the_commands_that_a_source_handles_are_found_in_each_library(tmp_path: Path) -> None:
@@ -720,6 +732,16 @@ def test_a_question_is_told_with_the_lines_that_answer_it(tmp_path: Path) -> Non
         "Does": ("[door]", 'nobody = { ADMINS = "" }'),
     }
     assert "what do your users ask?" in asked
+
+
+def test_commands_that_are_all_answered_alike_are_asked_about(tmp_path: Path) -> None:
+    raw = {"name": "a", "doubles": {"telegram": {}}, "bot": {"command": ["x"], "ready": "telegram"}}
+    described = Description(raw=raw, source=read_source(tmp_path))
+    for says, alike in (("Not for you.", True), ("Price: {}", False)):
+        cases = [Proposal(Case(name=f"n{n}", say=f"/c{n}"), shows=says.format(n)) for n in range(4)]
+        found = Found(described, started=True, proposals=Proposals(cases=cases))
+        asked = [each.text for each in questions(as_toml(found))]
+        assert any("All 4 commands are answered alike" in text for text in asked) is alike
 
 
 def test_what_is_written_is_taken_even_where_nothing_was_found(tmp_path: Path) -> None:
