@@ -42,6 +42,8 @@ _ASKING = tuple(range(1_900_000_011, 1_900_000_017))
 """Those who ask something simple while the bot sends, one after the other."""
 _GROUP = -1_001_900_000_007
 """A group in which a subscriber asked for it, too."""
+_FORMER_GROUP = -1_001_900_000_009
+"""A group in which a subscriber asked for it, and took it back."""
 _WAIT_S = 1
 _TOLD_TO_WAIT = {
     "method": "sendMessage",
@@ -159,6 +161,7 @@ class _Watch:
         """How many messages each chat has got, whatever they say."""
         self._told: dict[int, str] = {}
         """What each chat was told first."""
+        self._last_told: dict[int, str] = {}
 
     def events(self) -> Iterator[SignalSeen]:
         """Yield what came in the slots that were watched."""
@@ -196,12 +199,17 @@ class _Watch:
             said[_BYSTANDER] = [simple]
         if settings.unsubscribe:
             said[_FORMER] = [settings.subscribe, settings.unsubscribe]
-        group = {"id": _GROUP, "type": "supergroup", "title": "a group"}
+        group, former = (
+            {"id": chat, "type": "supergroup", "title": "a group"}
+            for chat in (_GROUP, _FORMER_GROUP)
+        )
         limited = is_limited(stack.around.config)
         self.strangers = (_STRANGER,) if limited else ()
         updates = [message_update(user, settings.subscribe) for user in self.strangers]
         updates += [message_update(user, text) for user, texts in said.items() for text in texts]
         updates.append(message_update(SUBSCRIBERS[0], settings.subscribe, group))
+        taken_back = said.get(_FORMER, [])
+        updates += [message_update(SUBSCRIBERS[0], text, former) for text in taken_back]
         updates += [message_update(_EAGER, settings.subscribe)] * 2
         for update in updates:
             await stack.inject(update)
@@ -213,7 +221,15 @@ class _Watch:
             if await self._answered(Counter([_GROUP]), _IN_A_GROUP_S):
                 same = self._told[_GROUP] == self._told[SUBSCRIBERS[0]]
                 self.chats = (*SUBSCRIBERS, _GROUP) if same else SUBSCRIBERS
+                in_former = Counter({_FORMER_GROUP: len(taken_back)})
+                if taken_back and await self._answered(in_former, _IN_A_GROUP_S):
+                    self.others += self._took_back()
         self._seen.clear()
+
+    def _took_back(self) -> tuple[int, ...]:
+        """Return the group where it was told what who took it back in private was told."""
+        same = all(told[_FORMER_GROUP] == told[_FORMER] for told in (self._told, self._last_told))
+        return (_FORMER_GROUP,) if same else ()
 
     async def _answered(self, wanted: Counter[int], seconds: float) -> bool:
         """Wait until so many messages have come to each chat; tell whether they have."""
@@ -298,6 +314,7 @@ class _Watch:
             return
         self._answers[chat] += 1
         self._told.setdefault(chat, text)
+        self._last_told[chat] = text
         if not self._message.search(text):
             return
         at = time.time() - (history.now() - event.t)

@@ -89,8 +89,9 @@ class TestPiles:
         """It has ever more requests under way, each with a connection and perhaps a thread."""
         busy = serving({"sockets": each_update, "threads": each_update}, "service")
         assert not list(piles(busy, judging.budgets))
-        (found,) = piles(serving({"files": each_update}, "service"), judging.budgets)
-        assert "over 100 requests" in found
+        for what in ("files", "zombies", "left"):
+            (found,) = piles(serving({what: each_update}, "service"), judging.budgets)
+            assert "over 100 requests" in found
 
     @pytest.mark.parametrize(("served", "every_s"), [(70, 0.5), (200, 3.0)])
     def test_of_too_little_nothing_is_said(self, judging, served: int, every_s: float) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from botproof.stats import (
     allowed_failures,
+    drift,
     judge_error_rate,
     lower_bound,
     percentile,
@@ -115,3 +116,19 @@ def test_a_percentile_is_a_value_that_was_measured(values: list[float], q: float
     found = percentile(values, q)
     assert found in values
     assert sum(value <= found for value in values) >= math.ceil(q * len(values))
+
+
+@pytest.mark.parametrize(
+    ("steps", "mean", "margin"),
+    [
+        # Student's t at 95 %: 6.314 with one degree of freedom, 2.920 with two (NIST/SEMATECH,
+        # table 1.3.6.7.2); the standard error of each mean is 1.
+        ([(1, 1), (3, 1)], 2.0, 6.314),
+        ([(2, 1), (2 + 3**0.5, 1), (2 - 3**0.5, 1)], 2.0, 2.920),
+        ([(20, 10), (20, 10)], 2.0, 0.0),
+    ],
+)
+def test_the_margin_of_a_drift_is_students_t_of_its_steps(
+    steps: list[tuple[float, float]], mean: float, margin: float
+) -> None:
+    assert drift(steps, 0.05) == pytest.approx((mean, margin), abs=1e-3)

@@ -113,6 +113,12 @@ class TestSecurity:
         assert result.verdict is Verdict.FAIL
         assert "his words of the operator's answer" in result.measurement
 
+    def test_every_answer_that_the_operator_was_given_is_his(self) -> None:
+        """He asks in each mode: his figures have moved on, and a stranger's are those of before."""
+        later = asked(who="the operator", operator=True, answers=("0.1600 BTC · free 0.1300 BTC",))
+        result = judge_security(later, asked(answers=(f"Your account: {BALANCE}",)))
+        assert result.verdict is Verdict.FAIL
+
     def test_an_operator_who_is_refused_himself_proves_nothing(self) -> None:
         refused = asked(who="the operator", operator=True, text="/pnl", answers=("No account",))
         result = judge_security(refused, asked(text="/pnl", answers=("No account",)))
@@ -128,7 +134,8 @@ class TestSecurity:
         assert "the secret bot token stands in the log of bot" in result.measurement
 
     def test_a_port_that_nobody_declared_is_named(self) -> None:
-        result = judge_security(PortsSeen(t=1.0, beyond=("0.0.0.0:9090 (bot)",), **LABELS))
+        """Whichever look it was that found it: `judge_security` has one before that found none."""
+        result = judge_security(PortsSeen(t=3.0, beyond=("0.0.0.0:9090 (bot)",), **LABELS))
         assert result.verdict is Verdict.FAIL
         assert "0.0.0.0:9090 (bot) listens, and botproof.toml declares no such port" in (
             result.measurement
