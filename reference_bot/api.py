@@ -57,7 +57,8 @@ LATE: Final = "late"
 """The reason of what is told, but only up to the last period that a venue has told to its end."""
 BUSY: Final = "busy"
 """The reason of what lacks because the service itself has no time for it, and that error's code."""
-NOT_THERE: Final = frozenset({"not_listed", "unavailable"})
+UNAVAILABLE: Final = "unavailable"
+NOT_THERE: Final = frozenset({"not_listed", UNAVAILABLE})
 """Reasons that say that a venue does not have what was asked for."""
 PERMANENT: Final = NOT_THERE | {"not_a_coin", GAP, NEW, LATE, "unmeasured"}
 """Reasons that no outage is behind: asking again soon does not change them."""

@@ -122,7 +122,7 @@ def test_a_scan_says_what_is_still_to_come_and_when() -> None:
     data = {**example("scan"), "venue": "okx", "rest_in": 2.0, "missing": [*rows, gone]}
     text = render("scan", data)
     assert "⚠️ Not in the scan: 1 symbol without candles just now\n" in text
-    assert "⏳ Still to come: 3 symbols. OKX takes no more questions at once; tap 🔄 in 2 s" in text
+    assert "⏳ Still to come: 3 symbols. OKX is at its request limit; tap 🔄 in 2 s" in text
 
 
 def test_open_interest_is_grouped_by_what_contracts_are_margined_in() -> None:

@@ -125,6 +125,20 @@ def test_parts_of_the_perpetual_that_are_missing(data: dict[str, Any]) -> None:
     assert "⚠️ Missing: perpetual candles, open interest, funding" in text
 
 
+def test_parts_of_a_market_that_is_missing_are_not_named_again(data: dict[str, Any]) -> None:
+    data["perp"], data["spot"] = None, {**data["spot"], "flow_24h": None, "flow_15m": None}
+    sections = ("perp.open_interest", "perp.candles", "perp", "spot.candles")
+    data["missing"] = [gap(section, "refused") for section in sections]
+    assert "⚠️ Missing: perpetuals, spot candles\n" in render(data)
+
+
+def test_of_candles_without_takers_the_delta_is_missing(data: dict[str, Any]) -> None:
+    """The venue has the candles: the activity is made of them."""
+    data["spot"].update(flow_24h=None, flow_15m=None)
+    data["missing"] = [gap("spot.candles", "unavailable"), gap("perp.candles", "unavailable")]
+    assert "⚠️ Missing: spot delta, perpetual delta\n" in render(data)
+
+
 def test_takers_that_did_not_come_are_why_there_is_no_delta(data: dict[str, Any]) -> None:
     data["perp"].update(flow_24h=None, flow_15m=None)
     data["missing"] = [gap("perp.takers", "rate_limited"), gap("perp.accounts")]

@@ -91,7 +91,7 @@ COMMANDS: Final[tuple[Command, ...]] = (
     ),
     Command(
         "signal",
-        "a trading signal, or why there is none; on or off: signals that come by themselves",
+        "a trading signal, or why there is none; on or off: auto-signals in this chat",
         signal.answer,
         (PAIR, SWITCH),
         live=True,

@@ -10,6 +10,7 @@ from reference_bot.api import (
     NEW,
     OTHER_VENUE,
     PERMANENT,
+    UNAVAILABLE,
     AnswerData,
     Flow,
     Missing,
@@ -26,7 +27,7 @@ REASONS: Final = {
     "bad_payload": "sent something unreadable",
     "not_listed": "does not list it",
     "rate_limited": "asked us to slow down",
-    "queued": "takes no more questions just now",
+    "queued": "is at its request limit",
     "outage": "had an outage",
     "unavailable": "does not offer it",
     "circuit_open": "keeps failing, so I leave it alone for a while",
@@ -45,6 +46,7 @@ SECTIONS: Final = {
     "perp.takers": "taker volumes",
     "perp.accounts": "long/short accounts",
 }
+_DELTAS: Final = {"spot.candles": "spot delta", "perp.candles": "perpetual delta"}
 _QUARTER: Final = 900_000
 _PRICES: Final = frozenset({"spot", "perp", "candles"})
 _VENUES: Final = {
@@ -158,14 +160,22 @@ def gaps(missing: Iterable[Missing]) -> list[str]:
     """``⚠️ Missing: funding, open interest (Binance did not answer in time)``; none without any."""
     gaps_ = tuple(missing)
     by_reason: dict[str, dict[str, None]] = {}
-    for gap in gaps_:
-        if gap.section != OTHER_VENUE and gap.reason != LATE:
-            by_reason.setdefault(why(gap), {})[section_name(gap)] = None
+    for gap in worth_naming(gaps_):
+        by_reason.setdefault(why(gap), {})[section_name(gap)] = None
     lines = in_vain(gaps_)
     if by_reason:
         reasons = [f"{', '.join(names)} ({reason})" for reason, names in by_reason.items()]
         lines.append(f"⚠️ Missing: {'; '.join(reasons)}")
     return lines
+
+
+def worth_naming(missing: Iterable[Missing]) -> list[Missing]:
+    """Return what an answer lacks, without the parts of a market that it lacks as a whole."""
+    lacking = [gap for gap in missing if gap.section != OTHER_VENUE and gap.reason != LATE]
+    whole = {gap.section for gap in lacking if "." not in gap.section}
+    return [
+        gap for gap in lacking if gap.section in whole or gap.section.partition(".")[0] not in whole
+    ]
 
 
 def in_vain(missing: Iterable[Missing]) -> list[str]:
@@ -176,9 +186,14 @@ def in_vain(missing: Iterable[Missing]) -> list[str]:
 
 
 def section_name(gap: Missing) -> str:
-    """``open interest``, escaped; of a market that is too young or has a gap, only its change."""
+    """``open interest``, escaped; of a market that is too young or has a gap, only its change.
+
+    Where a venue has candles and does not offer what takers bought in them, the delta is missing.
+    """
     if gap.section == "perp.open_interest" and gap.reason in {GAP, NEW}:
         return "open interest change"
+    if gap.reason == UNAVAILABLE and gap.section in _DELTAS:
+        return _DELTAS[gap.section]
     return SECTIONS.get(gap.section, escape(gap.section))
 
 

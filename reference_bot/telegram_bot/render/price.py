@@ -3,8 +3,6 @@
 from typing import Final
 
 from reference_bot.api import (
-    LATE,
-    OTHER_VENUE,
     Block,
     CombinedPrice,
     Flow,
@@ -23,6 +21,7 @@ from reference_bot.telegram_bot.render.common import (
     venue,
     what_it_is,
     why,
+    worth_naming,
 )
 from reference_bot.telegram_bot.render.forex import is_forex, render_forex
 from reference_bot.telegram_bot.render.html import bold, escape
@@ -190,9 +189,7 @@ def _not_available(data: CombinedPrice, *sections: str) -> str:
 
 def _missing(gaps: tuple[Missing, ...]) -> list[str]:
     lines = in_vain(gaps)
-    shown = [
-        gap for gap in gaps if gap.section not in {OTHER_VENUE, _NOT_SHOWN} and gap.reason != LATE
-    ]
+    shown = [gap for gap in worth_naming(gaps) if gap.section != _NOT_SHOWN]
     if names := dict.fromkeys(section_name(gap) for gap in shown):
         lines.append(f"⚠️ Missing: {', '.join(names)}")
     return lines

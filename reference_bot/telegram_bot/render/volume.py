@@ -113,8 +113,8 @@ def _unseen(data: VolumeScan) -> list[str]:
         notes.append(f"⚠️ Not in the scan: {_symbols(holed)} with a gap in the candles")
     if waiting:
         notes.append(
-            f"⏳ Still to come: {_symbols(waiting)}. {venue(data.venue)} takes no more questions "
-            f"at once; tap 🔄 in {data.rest_in or 1:.0f} s to see them, too"
+            f"⏳ Still to come: {_symbols(waiting)}. {venue(data.venue)} is at its request limit; "
+            f"tap 🔄 in {data.rest_in or 1:.0f} s to see them, too"
         )
     return notes
 
