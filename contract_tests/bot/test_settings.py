@@ -215,3 +215,10 @@ def test_no_token_survives_the_log(before: str, after: str) -> None:
     url = f"{before} https://api.telegram.org/bot{TOKEN}/getMe {after}"
     assert TOKEN.partition(":")[2] not in Redactor()(url)
     assert "s3cret!" not in Redactor(["s3cret!"])(f"{before}s3cret!{after}")
+
+
+@pytest.mark.parametrize("sender", [1087968824, 136817688, 777000])
+def test_no_id_is_listed_that_telegram_gives_to_many(sender: int) -> None:
+    """Whoever has a group of their own can write with it."""
+    with pytest.raises(ValueError, match=f"{sender} is no person: so Telegram names"):
+        AllowList.parse(f"12, {sender}")

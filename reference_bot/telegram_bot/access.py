@@ -2,10 +2,18 @@
 
 import logging
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from reference_bot.telegram_bot.inbox import Inbox
 from reference_bot.telegram_bot.update import is_private
+
+_OF_MANY: Final = {
+    1087968824: "every anonymous admin of any group",
+    136817688: "whoever writes as a channel, in any group",
+    777000: "what the linked channel of any group posts",
+}
+"""Ids that Telegram gives as the sender of what many write. Source: Message.sender_chat,
+https://core.telegram.org/bots/api#message; seen in bots' logs."""
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +29,7 @@ class AllowList:
     def parse(cls, text: str) -> Self:
         """``"12, 34,-100567"`` or ``"*"`` or ``"*, 12"`` or ``""``.
 
-        Raises ValueError naming the entry that is no id.
+        Raises ValueError naming the entry that is no id, or one of many.
         """
         entries = [entry.strip() for entry in text.split(",") if entry.strip()]
         everybody = entries[:1] == ["*"]  # at the beginning, so that none slips in at the end
@@ -109,4 +117,6 @@ def _id(entry: str) -> int:
     digits = entry.removeprefix("-")
     if not digits.isascii() or not digits.isdigit():
         raise ValueError(f"{entry!r} is neither a user id nor a group id")
+    if (many := _OF_MANY.get(int(entry))) is not None:
+        raise ValueError(f"{entry} is no person: so Telegram names {many}; list the group's id")
     return int(entry)
