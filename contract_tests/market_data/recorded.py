@@ -12,7 +12,7 @@ from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.http import VenueClient, nothing_special
 from reference_bot.market_data.metrics import Metrics
 from reference_bot.market_data.symbols import Pair
-from reference_bot.market_data.venues import binance, okx
+from reference_bot.market_data.venues import binance
 from reference_bot.market_data.venues.base import Instrument
 
 __all__ = ["BTC", "INVERSE", "adapter", "inverse", "perp"]
@@ -35,8 +35,7 @@ def adapter(module: ModuleType, answers: Mapping[str, bytes], at: int, status: i
     client = VenueClient(name, "https://v.test", pool, 1.0, Metrics(), explain)
     if module is binance:
         return module.Binance(client, client, client, Cache())
-    kind = getattr(module, name.capitalize())
-    return kind(client) if module is okx else kind(client, Cache())
+    return getattr(module, name.capitalize())(client, Cache())
 
 
 def perp(venue: str, symbol: str, unit: float = 1.0, **more: Any) -> Instrument:

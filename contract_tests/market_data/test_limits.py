@@ -126,8 +126,7 @@ async def test_too_many_requests_in_each_venues_words_stop_the_asking(module, st
     pool = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     explain = getattr(module, "explain", nothing_special)
     client = VenueClient(name, "https://v.test", pool, 1.0, Metrics(), explain)
-    kind = getattr(module, name.capitalize())
-    adapter = kind(client) if module is okx else kind(client, Cache())
+    adapter = getattr(module, name.capitalize())(client, Cache())
     reasons = []
     for _ in range(3):
         with pytest.raises(VenueError) as caught:

@@ -61,10 +61,7 @@ async def venue():
                 if module is binance:
                     one = client(name, explain)
                     return module.Binance(one, one, one, Cache())
-                kind = getattr(module, name.capitalize())
-                if module is okx:
-                    return kind(client(name, explain))
-                return kind(client(name, explain), Cache())
+                return getattr(module, name.capitalize())(client(name, explain), Cache())
 
             make.router = router  # type: ignore[attr-defined]  # a test may look at what was asked
             yield make

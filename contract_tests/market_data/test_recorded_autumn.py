@@ -83,7 +83,7 @@ async def test_a_swap_of_okx_that_is_announced_hides_no_other():
         '"ctVal":"0.01","ctMult":"1","ctValCcy":"BTC","instCategory":"1"}]}'
     )
     venue, metrics = client("okx", body, 1_788_000_000_000)
-    listed = await Okx(venue).directory("perp")
+    listed = await Okx(venue, Cache()).directory("perp")
     assert [(one.symbol, one.unit) for one in listed.by_pair.values()] == [("BTC-USDT-SWAP", 0.01)]
     assert not left_out(metrics)
 
@@ -192,5 +192,5 @@ async def test_what_stands_before_a_venue_is_not_taken_for_a_fault_of_the_questi
     venue, _ = client("okx", "", 1_790_359_275_000, status, **headers)
     swap: Any = perp("okx", "BTC", "USDT", "BTC-USDT-SWAP")
     with pytest.raises(VenueError) as caught:
-        await Okx(venue).ticker(swap)
+        await Okx(venue, Cache()).ticker(swap)
     assert (caught.value.reason, caught.value.retry_after) == (reason, pause)

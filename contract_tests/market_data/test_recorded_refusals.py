@@ -36,8 +36,6 @@ def refused_by(name: str, status: int, body: bytes):
     client = VenueClient(name, "https://v.test", pool, 1.0, Metrics(), explain)
     if name == "binance":
         return module.Binance(client, client, client, Cache()), client
-    if name == "okx":
-        return module.Okx(client), client
     return getattr(module, name.capitalize())(client, Cache()), client
 
 

@@ -129,7 +129,7 @@ def _venue(  # noqa: PLR0911 - one return a venue
         case "okx":
             from reference_bot.market_data.venues import okx  # noqa: PLC0415 - see above
 
-            return okx.Okx(client(settings.okx_url, okx.explain, rates=okx.RATES))
+            return okx.Okx(client(settings.okx_url, okx.explain, rates=okx.RATES), cache)
         case "gate":
             from reference_bot.market_data.venues import gate  # noqa: PLC0415 - see above
 

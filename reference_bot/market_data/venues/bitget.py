@@ -295,11 +295,10 @@ class Bitget(OneApi):
     interest_sides: Mapping[MarketKind, Sides] = {"perp": "unknown", "inverse": "unknown"}
     """Its document does not say what ``size`` is."""
 
-    def __init__(self, client: VenueClient, cache: Cache | None = None) -> None:
-        super().__init__(client)
+    def __init__(self, client: VenueClient, cache: Cache) -> None:
+        super().__init__(client, cache)
         # one call a second: what is left after it is none, and says nothing of the other endpoints
         self._statistics = replace(self._statistics, tells_limit=no_limit_told)
-        self._cache = cache or Cache()
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade."""

@@ -16,10 +16,9 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Enveloped, Inside, Rows, UsableRows
 from reference_bot.market_data.errors import Reason, Refusal, RefusalError, VenueError
-from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.http import Reply
 from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
@@ -248,10 +247,6 @@ class Bybit(OneApi):
     kinds: tuple[MarketKind, ...] = ("spot", "perp", "inverse")
     time_path = "/v5/market/time"
     time_decoder = _TIME
-
-    def __init__(self, client: VenueClient, cache: Cache) -> None:
-        super().__init__(client)
-        self._cache = cache
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read the symbols that trade, page by page."""

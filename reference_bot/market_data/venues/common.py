@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar
 
+from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Decodes
 from reference_bot.market_data.errors import VenueError
 from reference_bot.market_data.http import VenueClient
@@ -66,7 +67,10 @@ class NoTakers:
 
 
 class OneApi(NoTakers):
-    """A venue that is one API on one host. What a subclass does not write over is not offered."""
+    """A venue that is one API on one host. What a subclass does not write over is not offered.
+
+    ``cache`` lets the parts of an answer, or all coins, share one call.
+    """
 
     quotes: tuple[str, ...] = ("USDT",)
     currencies: bool = False
@@ -75,8 +79,9 @@ class OneApi(NoTakers):
     """Where the API tells its time: the sign of life."""
     time_decoder: ClassVar[Decodes[Any]]
 
-    def __init__(self, client: VenueClient) -> None:
+    def __init__(self, client: VenueClient, cache: Cache) -> None:
         self._client = client
+        self._cache = cache
         self._statistics = client.apart()
 
     async def ping(self) -> None:

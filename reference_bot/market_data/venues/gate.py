@@ -20,10 +20,9 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import One, Rows, UsableRows
 from reference_bot.market_data.errors import Refusal, VenueError
-from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.http import Reply
 from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair, split_multiple
@@ -244,10 +243,6 @@ class Gate(OneApi):
     taker_periods = 99
     interest_sides: Mapping[MarketKind, Sides] = {"perp": "one", "inverse": "unknown"}
     """In April 2024 BTC_USD told one side, where contracts settled in USDT tell both by now."""
-
-    def __init__(self, client: VenueClient, cache: Cache) -> None:
-        super().__init__(client)
-        self._cache = cache
 
     async def directory(self, kind: MarketKind) -> Directory:
         """Read what trades; ``unit`` is a contract's coins, of an inverse one a dollar."""

@@ -16,10 +16,9 @@ from typing import Annotated, Any, Final, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.decoding import Decodes, One, Rows, UsableRows
 from reference_bot.market_data.errors import VenueError
-from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.http import Reply
 from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.limits import PaceRule
 from reference_bot.market_data.symbols import Pair
@@ -212,10 +211,6 @@ class Hyperliquid(OneApi):
 
     name = "hyperliquid"
     quotes: tuple[str, ...] = ("USDC",)
-
-    def __init__(self, client: VenueClient, cache: Cache) -> None:
-        super().__init__(client)
-        self._cache = cache
 
     async def ping(self) -> None:
         """Return when the API tells its mid prices."""

@@ -16,10 +16,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from reference_bot.market_data.cache import Cache
 from reference_bot.market_data.errors import Reason, Refusal, VenueError
 from reference_bot.market_data.forex import LISTED, Hours, closed_since, hours_of, rests
-from reference_bot.market_data.http import Reply, VenueClient
+from reference_bot.market_data.http import Reply
 from reference_bot.market_data.keeping import Field
 from reference_bot.market_data.symbols import Pair
 from reference_bot.market_data.venues.base import (
@@ -132,10 +131,6 @@ class Yahoo(OneApi):
     quotes: tuple[str, ...] = ("USD",)
     kinds: tuple[MarketKind, ...] = ("spot",)
     currencies = True
-
-    def __init__(self, client: VenueClient, cache: Cache) -> None:
-        super().__init__(client)
-        self._cache = cache
 
     async def ping(self) -> None:
         """Return when the API tells today's euro."""
