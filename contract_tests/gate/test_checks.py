@@ -322,6 +322,17 @@ class TestWhatTheBotTellsOfItself:
         assert "_bot (polling): what the bot tells of itself" in text_of(result)
         assert "golden/_bot.txt (approved)" in text_of(result)
 
+    @pytest.mark.parametrize("other", ["polling", "webhook"])
+    def test_another_menu_in_one_mode_is_told_of_that_mode(self, story, judged, other: str) -> None:
+        judged.approved["_bot"] = self.APPROVED
+        story.healthy()
+        for mode in ("polling", "webhook"):
+            menu = self.MENU[:1] if mode == other else self.MENU
+            story.add(story.call(mode, "setMyCommands", {"commands": menu}, 1.0))
+        result = golden.check(story.history().counted(), judged)
+        assert result.verdict is FAIL
+        assert f"_bot ({other}): what the bot tells of itself" in text_of(result)
+
     def test_what_was_approved_is_put_by_the_rules_of_today(self, story, judged) -> None:
         judged.approved["_bot"] = self.APPROVED
         rules = ReplyRules(normalisers=((re.compile("what it costs"), "<price>"),))

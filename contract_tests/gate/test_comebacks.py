@@ -102,6 +102,11 @@ def test_a_poll_that_the_harness_spoilt_may_bring_an_update_twice() -> None:
     assert said(*twice, fault) == []
 
 
+def test_what_a_webhook_refuses_is_its_own_whatever_goes_wrong_with_calls_meanwhile() -> None:
+    fault = history.DoubleEvent(t=1.5, double="telegram_double", kind="fault", **ABOUT)
+    assert len(said(delivered(1.0, status=502), fault, delivered(2.0, status=200))) == 1
+
+
 def test_what_a_bot_refuses_while_it_is_asked_to_end_is_not_held_against_it() -> None:
     stop = history.StopRequested(t=0.5, signal="SIGTERM", **WHO)
     assert said(stop, delivered(1.0, status=503), delivered(2.0, status=503)) == []
