@@ -28,6 +28,7 @@ from reference_bot.telegram_bot.outgoing.replier import (
     Replier,
     ReplyContext,
 )
+from reference_bot.telegram_bot.outgoing.sending import Sending
 from reference_bot.telegram_bot.outgoing.slots import SendSlots
 from reference_bot.telegram_bot.telegram_api import CallUnansweredError, CallUnsentError
 
@@ -499,3 +500,15 @@ def test_what_an_error_means(error: TelegramError, meaning: Any) -> None:
         assert found.reason.casefold() == meaning.reason.casefold()
     else:
         assert found == meaning
+
+
+def test_what_three_chats_are_not_answered_is_trouble_since_the_first_of_them() -> None:
+    sending = Sending()
+    for chat, now in enumerate((3.0, 4.0, 5.0)):
+        sending.held(chat, "no answer came", now)
+    assert sending.trouble(5.9) is None
+    assert sending.trouble(6.0) == "Telegram has taken no message for 3 s (no answer came)"
+    sending.reached()
+    for chat in (1, 2, 2):
+        sending.held(chat, "no answer came", 7.0)
+    assert sending.trouble(20.0) is None
