@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
@@ -45,6 +46,13 @@ from botproof.verdict import CheckResult, Verdict
 _STARTED = (*TARGETS, "reset")
 _NEXT_CALL_S = 1.0
 """So soon after it was given updates a bot asks for more; aiogram 2 waits 0.1 s, others none."""
+
+
+_SIGTERM_SEEN = 128 + signal.SIGTERM
+_OF_A_JVM = (
+    ": a JVM ends so, whatever it had in hand, unless a shutdown hook finishes that and calls "
+    "Runtime.halt(0); a shell does, where the signal ended its program"
+)
 
 
 class _Bad(enum.IntEnum):
@@ -195,7 +203,8 @@ def _end(event: ProcessExited, limit: float) -> str:
     if event.killed:
         return f"ignored SIGTERM for {limit:g} s and had to be killed"
     if event.code != 0:
-        return f"ended with {how} on SIGTERM, not 0"
+        as_a_jvm = _OF_A_JVM if event.code == _SIGTERM_SEEN else ""
+        return f"ended with {how} on SIGTERM, not 0{as_a_jvm}"
     return f"took {event.after_s:.1f} s to end after SIGTERM" if event.after_s >= limit else ""
 
 
@@ -250,8 +259,9 @@ def _when_it_ended(history: History, stack: str, chats: Chats) -> Iterator[str]:
             which = "; which of them, `[workload] at_once = 1` tells" if len(waited) > 1 else ""
             yield f"{stack}: when it ended, it had not answered {', '.join(waited)}{which}"
     door = history.of(DoorAsked, stack=stack)
-    for one in filter(None, (asked_at(end, door) for end in gone(history, stack))):
-        yield f"{stack}: when it ended, it had just been sent this by `door`: {one.sent}"
+    for ones in filter(None, (asked_at(end, door) for end in gone(history, stack))):
+        sent = " or ".join(one.sent for one in ones)
+        yield f"{stack}: when it ended, it had just been sent this by `door`: {sent}"
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:

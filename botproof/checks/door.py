@@ -103,14 +103,17 @@ def _of_stack(history: History, stack: str, asked: Asked, judging: Judging) -> I
     """Yield what was wrong in a stack: what ended the bot first, and nothing of the silence
     after that."""
     ends = gone(history, stack)
-    last = [one for end in ends if (one := asked_at(end, [*asked.values()]))]
-    for one in last:
-        how = next(end.how for end in ends if asked_at(end, [one]))
-        yield Found(
-            one,
-            f"{one.sent} → it ended the bot with {how}, for everybody. Catch what handling one "
-            "update raises, write it to the log, and go on with the next. `boot` shows its log",
-        )
+    last: list[DoorAsked] = []
+    for end in ends:
+        if ones := asked_at(end, [*asked.values()]):
+            last += ones
+            after = end.end.t - max(one.asked or 0.0 for one in ones)
+            yield Found(
+                ones[-1],
+                f"{' or '.join(one.sent for one in ones)} → the bot ended with {end.how}, "
+                f"{after:.1f} s later, for everybody. Catch what handling one update raises, write "
+                "it to the log, and go on with the next. `boot` shows its log",
+            )
     there = {
         what: one
         for what, one in asked.items()

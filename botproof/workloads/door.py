@@ -23,6 +23,7 @@ from botproof.calls import chat_of, is_sending, key_of
 from botproof.chats import Chats, ReplyRules
 from botproof.checks.together import crossed
 from botproof.config import BOT, Config
+from botproof.excerpts import one_line
 from botproof.faults.troubles import Frozen
 from botproof.history import REFUSED_ANSWER, AskedTogether, BotApiCall, DoorAsked, Event
 from botproof.targets.granted import Granted
@@ -68,6 +69,7 @@ _WORD = "BTC"
 """What is said in the midst of a conversation that shows no keyboard: it may ask for a text."""
 STRANGER = 1_600_000_001
 _ANSWER_S = 10.0
+_SHOWN = 80
 _MUTE_S = 2.5  # above every budget for a reply: for a bot that has answered nothing so far
 _QUIET_S = 1.5  # how long after an answer one more message may follow it
 _IDS_ABOVE = 1_000_000
@@ -102,6 +104,7 @@ class DoorWorkload:
         self._mute = False
         self._word = _WORD
         self._asked: dict[str, float] = {}
+        self._pending: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         recorder = self._stack.around.recorder
@@ -114,6 +117,9 @@ class DoorWorkload:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:  # the bot has ended, most likely: by what it was just asked
+            for what, sent in [*self._pending.items()][-1:]:
+                self._record(what, sent)
         self._open.close()
 
     def _mine(self, event: Event) -> bool:
@@ -176,6 +182,7 @@ class DoorWorkload:
     async def _send(self, what: str, text: str = "", name: str = NAME) -> None:
         update = message_update(USERS[what], text or self._question, name=name)
         self._asked[what] = history.now()
+        self._pending[what] = one_line(text or self._question, _SHOWN)
         self._last_id = await self._stack.inject(update)
 
     async def _in_conversation(self) -> None:
@@ -342,6 +349,7 @@ class DoorWorkload:
         self, hook: _Hook, what: str, body: bytes, headers: Mapping[str, str]
     ) -> _Outcome:
         self._asked[what] = history.now()
+        self._pending[what] = f"POST {httpx.URL(hook.url).path}: {what.replace('_', ' ')}"
         try:
             answer = await hook.client.post(
                 hook.url, content=body, headers={"Content-Type": "application/json", **headers}
@@ -452,6 +460,7 @@ class DoorWorkload:
         after_s: float = 0.0,
     ) -> None:
         self._read()
+        self._pending.pop(what, None)
         user = USERS.get(what)
         self._stack.around.recorder.record(
             DoorAsked(

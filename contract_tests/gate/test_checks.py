@@ -139,6 +139,13 @@ class TestBoot:
         said = "prices ended with signal SIGTERM on SIGTERM, not 0"
         assert ended == [f"polling, webhook: {said}"]
 
+    def test_an_end_with_code_143_is_told_as_a_jvms(self, story) -> None:
+        """OpenJDK's Terminator ends with 128 + the signal, after all shutdown hooks, too."""
+        story.lifetime("polling", code=143)
+        found = boot.check(story.history(), Judging())
+        assert found.verdict is Verdict.FAIL
+        assert "ended with exit code 143 on SIGTERM, not 0: a JVM ends so" in found.measurement
+
     def test_a_process_that_ended_without_a_word_is_told_what_to_do(self, story, judged) -> None:
         who = {"process": "bot", "role": "bot", **story.labels("polling")}
         story.add(

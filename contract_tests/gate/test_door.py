@@ -100,7 +100,7 @@ def test_a_question_that_ended_the_bot_is_told_and_the_silence_after_it_is_not()
     record = History([Run(t=0.0, modes=("p",)), *events])
     found = [each.text for each in door.findings_of(record, Judging())]
     assert [text.split(".")[0] for text in found] == [
-        "p: a user named '<b>' → it ended the bot with exit code 1, for everybody"
+        "p: a user named '<b>' → the bot ended with exit code 1, 1"
     ]
     told = boot.check(record, Judging()).evidence
     assert "p: when it ended, it had just been sent this by `door`: a user named '<b>'" in told
@@ -119,9 +119,25 @@ def test_of_several_that_were_posted_before_any_was_told_the_last_ended_it() -> 
     at = {**place, "t": 6.5}
     end = ProcessExited(process="bot", role="bot", code=-9, expected=False, **at)
     found = [each.text for each in door.findings_of(History([end, *asked]), Judging())]
-    assert ["<wrong_secret> → it ended the bot with signal SIGKILL" in text for text in found] == [
+    said = ["<wrong_secret> → the bot ended with signal SIGKILL, 0.5 s later" in t for t in found]
+    assert said == [True]
+
+
+def test_what_was_sent_in_the_moment_before_the_bot_ended_is_named_though_it_was_answered() -> None:
+    """A first answer, "wait", came; the one that followed ended it."""
+    place: dict[str, Any] = {"stack": "p", "mode": "p"}
+    end = ProcessExited(t=9.2, process="bot", role="bot", code=1, expected=False, **place)
+    asked = [
+        DoorAsked(t=1.1, asked=1.0, what="again", sent="/start", answers=HELLO, **place),
+        DoorAsked(t=9.05, asked=9.0, what="longest", sent="<long>", answers=HELLO, **place),
+        DoorAsked(t=9.2, asked=9.1, what="quoted", sent="<quotes>", **place),
+    ]
+    found = [each.text for each in door.findings_of(History([end, *asked]), Judging())]
+    assert ["<long> or <quotes> → the bot ended with exit code 1, 0.1 s" in t for t in found] == [
         True
     ]
+    earlier = msgspec.structs.replace(end, t=5.0)
+    assert door.findings_of(History([earlier, *asked[:1]]), Judging()) == []
 
 
 def test_an_empty_list_is_judged_where_the_ordinary_question_was_asked_once_only() -> None:
