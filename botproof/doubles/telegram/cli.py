@@ -69,34 +69,19 @@ def _add_flood(group: argparse._ArgumentGroup) -> None:
         default=True,
         help="refuse with 429 what Telegram would refuse (on)",
     )
-    group.add_argument(
-        "--flood-chat-interval",
-        type=_seconds,
-        default=limits.chat_interval,
-        metavar="SECONDS",
-        help="one message in a chat each so many seconds (%(default)s)",
-    )
-    group.add_argument(
-        "--flood-chat-burst",
-        type=_at_least_one,
-        default=limits.chat_burst,
-        metavar="N",
-        help="messages that may come at once in a chat (%(default)s)",
-    )
-    group.add_argument(
-        "--flood-group-per-minute",
-        type=_at_least_one,
-        default=limits.group_per_minute,
-        metavar="N",
-        help="messages a minute in a group (%(default)s)",
-    )
-    group.add_argument(
-        "--flood-total-per-second",
-        type=_at_least_one,
-        default=limits.total_per_second,
-        metavar="N",
-        help="messages a second over all chats (%(default)s)",
-    )
+    for name, kind, metavar, what in (
+        ("chat_interval", _seconds, "SECONDS", "one message in a chat each so many seconds"),
+        ("chat_burst", _at_least_one, "N", "messages that may come at once in a chat"),
+        ("group_per_minute", _at_least_one, "N", "messages a minute in a group"),
+        ("total_per_second", _at_least_one, "N", "messages a second over all chats"),
+    ):
+        group.add_argument(
+            f"--flood-{name.replace('_', '-')}",
+            type=kind,
+            default=getattr(limits, name),
+            metavar=metavar,
+            help=f"{what} (%(default)s)",
+        )
 
 
 def _add_tls(group: argparse._ArgumentGroup) -> None:

@@ -7,6 +7,7 @@ MessagesManager.cpp for what may be deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.methods.common import (
@@ -156,17 +157,8 @@ def _copied(turn: Turn, source: Json, params: Params) -> Json:
     return content
 
 
-def forward_messages(turn: Turn, params: Params) -> object:
-    """Pass several messages on; those that are not there are skipped."""
-    return _several(turn, params, "forward")
-
-
-def copy_messages(turn: Turn, params: Params) -> object:
-    """Copy several messages; those that are not there are skipped."""
-    return _several(turn, params, "copy")
-
-
 def _several(turn: Turn, params: Params, verb: str) -> object:
+    """Forward or copy several messages; those that are not there are skipped."""
     chat = find_chat(turn, params.get("chat_id"), Access.WRITE)
     source = find_chat(turn, params.get("from_chat_id"))
     found = [source.messages[n] for n in params["message_ids"] if n in source.messages]
@@ -275,9 +267,9 @@ METHODS: Mapping[str, Method] = {
     "sendmessage": send_message,
     "senddice": send_dice,
     "forwardmessage": forward_message,
-    "forwardmessages": forward_messages,
+    "forwardmessages": partial(_several, verb="forward"),
     "copymessage": copy_message,
-    "copymessages": copy_messages,
+    "copymessages": partial(_several, verb="copy"),
     "deletemessage": delete_message,
     "deletemessages": delete_messages,
     "sendchataction": send_chat_action,

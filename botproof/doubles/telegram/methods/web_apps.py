@@ -7,6 +7,7 @@ open-source Bot API server; what stands in capitals comes from Telegram itself.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from botproof.doubles.telegram.context import Method, Params, Turn
 from botproof.doubles.telegram.keeps import keep
@@ -19,18 +20,11 @@ PREPARED_FOR = 86_400  # seconds that a prepared message is kept
 _DECISIONS = frozenset({"approve", "decline", "queue"})
 
 
-def answer_web_app(turn: Turn, params: Params) -> object:
-    """Send a message in the chat where the Web App was opened, in the name of its user."""
+def _answer(turn: Turn, params: Params, key: str, kind: str) -> object:
+    """Send a message in the chat where a Web App was opened, in the name of its user, or to which
+    the bot was called as a guest."""
     content = inline_content(turn, params["result"])
-    query = take(turn, params.get("web_app_query_id", ""), "web_app")
-    query["answer"] = {"result": params["result"]}
-    return {"inline_message_id": inline_message(turn, params["result"], content, query)}
-
-
-def answer_guest(turn: Turn, params: Params) -> object:
-    """Send a message of a bot that was called into a chat as a guest."""
-    content = inline_content(turn, params["result"])
-    query = take(turn, params.get("guest_query_id", ""), "guest_message")
+    query = take(turn, params.get(key, ""), kind)
     query["answer"] = {"result": params["result"]}
     return {"inline_message_id": inline_message(turn, params["result"], content, query)}
 
@@ -89,8 +83,8 @@ def _join_query(turn: Turn, params: Params) -> Json:
 
 
 METHODS: Mapping[str, Method] = {
-    "answerwebappquery": answer_web_app,
-    "answerguestquery": answer_guest,
+    "answerwebappquery": partial(_answer, key="web_app_query_id", kind="web_app"),
+    "answerguestquery": partial(_answer, key="guest_query_id", kind="guest_message"),
     "savepreparedinlinemessage": save_message,
     "savepreparedkeyboardbutton": save_button,
     "answerchatjoinrequestquery": answer_join_query,
