@@ -46,7 +46,8 @@ def add(parser: Any, *, reads_fields: bool) -> None:
             default="",
             metavar="FIELDS",
             help="fields that a good answer has, with commas between, such as data.price, or "
-            "/price:data.price for one path only; an answer that lacks one has failed",
+            "/price:data.price for one path only, or data.base={symbol} for the symbol of the "
+            "question; an answer that lacks one has failed",
         )
     group.add_argument(
         "--no-probe", action="store_true", help="send at once: the host is known to be there"

@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -215,7 +215,8 @@ class OpenLoopUser(FastHttpUser):
             own = own_error(getattr(response, "error", None))
             if own:
                 self.run_state.broken = own
-            error, failure = _error_of(response, path, self.environment.parsed_options.expect)
+            expect = self.environment.parsed_options.expect
+            error, failure = _error_of(response, path, expect, body)
             if error:
                 response.failure(error)
             else:
@@ -223,7 +224,9 @@ class OpenLoopUser(FastHttpUser):
             return Answered(path, int(response.status_code or 0), error, failure)
 
 
-def _error_of(response: Any, path: str, expect: str) -> tuple[str, RequestFailure]:
+def _error_of(
+    response: Any, path: str, expect: str, asked: Mapping[str, object]
+) -> tuple[str, RequestFailure]:
     if not response.status_code:
         return no_answer(response.error)
     if response.status_code != 200:
@@ -234,7 +237,7 @@ def _error_of(response: Any, path: str, expect: str) -> tuple[str, RequestFailur
         return "HTTP 200, but the body is not JSON", ""
     if not isinstance(answer, dict) or answer.get("success") is not True:
         return 'HTTP 200, but no "success": true', ""
-    return shortcoming(answer, path, expect)
+    return shortcoming(answer, path, expect, asked)
 
 
 def no_answer(error: BaseException | None) -> tuple[str, RequestFailure]:

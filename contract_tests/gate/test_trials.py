@@ -413,9 +413,31 @@ class TestExpectations:
     def test_success_without_any_data_is_not_half_an_answer(
         self, answer: dict[str, Any], failure: str
     ) -> None:
-        error, kind = shortcoming({"success": True, **answer}, "/price", "data.price")
+        error, kind = shortcoming({"success": True, **answer}, "/price", "data.price", {})
         assert kind == failure
         assert bool(error) is ("price" not in (answer.get("data") or {}))
+
+    @pytest.mark.parametrize(
+        ("expect", "asked", "said"),
+        [
+            ("data.base={symbol}", "BTC", ""),
+            ("data.base={symbol}", "btc", ""),
+            (
+                "data.base={symbol}",
+                "ETH",
+                "the answer to another question: data.base is 'BTC', not 'ETH'",
+            ),
+            ("/other:data.base={symbol}", "ETH", ""),
+            ("data.price, data.rows.0.base={symbol}", "ETH", "half an answer: no data.rows.0.base"),
+        ],
+    )
+    def test_an_answer_to_another_question_has_failed(
+        self, expect: str, asked: str, said: str
+    ) -> None:
+        answer = {"success": True, "data": {"base": "BTC", "price": 1}}
+        error, kind = shortcoming(answer, "/price", expect, {"symbol": asked})
+        assert error == said
+        assert kind == ("incomplete" if said.startswith("half") else "")  # no machine excuses it
 
 
 class TestTrials:
