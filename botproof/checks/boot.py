@@ -259,9 +259,8 @@ def _when_it_ended(history: History, stack: str, chats: Chats) -> Iterator[str]:
             which = "; which of them, `[workload] at_once = 1` tells" if len(waited) > 1 else ""
             yield f"{stack}: when it ended, it had not answered {', '.join(waited)}{which}"
     door = history.of(DoorAsked, stack=stack)
-    for ones in filter(None, (asked_at(end, door) for end in gone(history, stack))):
-        sent = " or ".join(one.sent for one in ones)
-        yield f"{stack}: when it ended, it had just been sent this by `door`: {sent}"
+    for one in filter(None, (asked_at(end, door) for end in gone(history, stack))):
+        yield f"{stack}: when it ended, it had just been sent this by `door`: {one.sent}"
 
 
 def _gaps(history: History, stack: str) -> Iterator[str]:

@@ -105,14 +105,13 @@ def _of_stack(history: History, stack: str, asked: Asked, judging: Judging) -> I
     ends = gone(history, stack)
     last: list[DoorAsked] = []
     for end in ends:
-        if ones := asked_at(end, [*asked.values()]):
-            last += ones
-            after = end.end.t - max(one.asked or 0.0 for one in ones)
+        if one := asked_at(end, [*asked.values()]):
+            last.append(one)
             yield Found(
-                ones[-1],
-                f"{' or '.join(one.sent for one in ones)} → the bot ended with {end.how}, "
-                f"{after:.1f} s later, for everybody. Catch what handling one update raises, write "
-                "it to the log, and go on with the next. `boot` shows its log",
+                one,
+                f"{one.sent} → the bot ended with {end.how}, {end.end.t - (one.asked or 0.0):.1f} "
+                "s later, for everybody. Catch what handling one update raises, write it to the "
+                "log, and go on with the next. `boot` shows its log",
             )
     there = {
         what: one

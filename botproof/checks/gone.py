@@ -19,7 +19,6 @@ from botproof.history import (
 )
 
 _SOON_S = 3.0
-_SAME_MOMENT_S = 0.3
 
 
 class Gone(NamedTuple):
@@ -58,14 +57,12 @@ def gone(history: History, stack: str) -> list[Gone]:
     return found
 
 
-def asked_at(end: Gone, asked: Sequence[DoorAsked]) -> list[DoorAsked]:
-    """Return the question at the door after which the bot ended: the last, and others that were
-    asked at the same moment. None where the last had long been answered."""
+def asked_at(end: Gone, asked: Sequence[DoorAsked]) -> DoorAsked | None:
+    """Return the question at the door after which the bot ended; None where the last had long been
+    answered."""
     at = end.end.t
     before = [(one.asked, one) for one in asked if one.asked is not None and one.asked <= at]
     if not before:
-        return []
+        return None
     latest, last = max(before, key=lambda each: each[0])
-    if at > last.t and at - latest > _SOON_S:
-        return []
-    return [one for t, one in before if one is last or at - t <= _SAME_MOMENT_S]
+    return None if at > last.t and at - latest > _SOON_S else last

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -30,12 +30,7 @@ from botproof.targets.granted import Granted
 from botproof.targets.stack import Stack
 from botproof.webhook_abuse import BODIES, WRONG_SECRETS, wrong_secrets
 from botproof.workloads.quotes import ask_with_quotes
-from botproof.workloads.updates import (
-    NAME,
-    SECRET_HEADER,
-    message_update,
-    private_chat,
-)
+from botproof.workloads.updates import NAME, SECRET_HEADER, message_update, private_chat
 from botproof.workloads.vocabulary import (
     AT_ONCE,
     questions_together,
@@ -117,9 +112,6 @@ class DoorWorkload:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:  # the bot has ended, most likely: by what it was just asked
-            for what, sent in [*self._pending.items()][-1:]:
-                self._record(what, sent)
         self._open.close()
 
     def _mine(self, event: Event) -> bool:
@@ -127,10 +119,22 @@ class DoorWorkload:
 
     async def first(self) -> None:
         """Send the very first update after the start, by Telegram."""
-        await self._by_telegram(FIRST, "the first update after the start")
+        await self._to_its_end(self._by_telegram(FIRST, "the first update after the start"))
 
     async def rest(self, *, last: bool) -> None:
         """Everything else; in the `last` mode what needs its time, too."""
+        await self._to_its_end(self._rest(last=last))
+
+    async def _to_its_end(self, work: Awaitable[None]) -> None:
+        """Do it; where the bot ends meanwhile, note what it had just been asked."""
+        try:
+            await work
+        except asyncio.CancelledError:
+            for what, sent in [*self._pending.items()][-1:]:
+                self._record(what, sent)
+            raise
+
+    async def _rest(self, *, last: bool) -> None:
         self._stack.say("door: strangers, nonsense, and the same update twice")
         self._read()
         self._mute = not self._answers(USERS[FIRST])
@@ -182,7 +186,8 @@ class DoorWorkload:
     async def _send(self, what: str, text: str = "", name: str = NAME) -> None:
         update = message_update(USERS[what], text or self._question, name=name)
         self._asked[what] = history.now()
-        self._pending[what] = one_line(text or self._question, _SHOWN)
+        by = "" if name == NAME else f" by {name!r}"
+        self._pending[what] = one_line(text or self._question, _SHOWN) + by
         self._last_id = await self._stack.inject(update)
 
     async def _in_conversation(self) -> None:
@@ -246,6 +251,7 @@ class DoorWorkload:
             await frozen.begin()
             try:
                 await self._send(REPEATED)
+                self._pending.clear()
                 async with asyncio.TaskGroup() as group:
                     for text, user in asking.items():
                         group.create_task(self._ask_as(user, text))
