@@ -277,6 +277,27 @@ def test_a_switch_that_was_forwarded_changes_nothing_and_says_so(
     assert bot.metric("bot_signal_subscribers") == 0
 
 
+def test_the_direct_messages_of_a_channel_are_told_that_no_signals_come_there(
+    start: StartBot, telegram: Any, market: Any
+) -> None:
+    """Each message there has to name whose topic it is for (Bot API 9.2), and a signal has none."""
+    no_answer(market)
+    bot = start().until_ready()
+    chat = {"id": -1_000_000_000_021, "type": "supergroup", "is_direct_messages": True}
+    asked = {"message_id": 900, "date": 1_700_000_000, "chat": chat, "text": "/signal on"}
+    sender = {"id": 1, "is_bot": False, "first_name": "U"}
+    telegram.inject(
+        {"message": {**asked, "from": sender, "direct_messages_topic": {"topic_id": 1}}}
+    )
+    [answer] = telegram.replies()
+    assert answer["result"]["text"] == (
+        "🔕 Auto-signals do not come into the direct messages of a channel\n"
+        "Write /signal on in a chat with me alone"
+    )
+    assert "reply_markup" not in answer["result"]
+    assert bot.metric("bot_signal_subscribers") == 0
+
+
 def test_bad_arguments(start: StartBot, telegram: Any) -> None:
     answers = {
         "/signal on soon": (

@@ -250,6 +250,7 @@ class _Answers:
             chat.id if chat else None,
             user.id if user else None,
             forwarded=update.message is not None and update.message.forward_origin is not None,
+            direct=chat is not None and bool(chat.is_direct_messages),
         )
         if not command.shared:
             return await _draft(command, request)

@@ -49,7 +49,8 @@ class Request:
     """One use of a command: the parsed arguments, whom to ask, and who asks where.
 
     ``subscriptions`` is None where auto-signals are not running. ``forwarded``: the message was
-    passed on, and may be somebody else's: it changes nothing that is kept.
+    passed on, and may be somebody else's: it changes nothing that is kept. ``direct``: the chat is
+    the direct messages of a channel, where nothing comes by itself.
     """
 
     arguments: Mapping[str, str]
@@ -59,6 +60,7 @@ class Request:
     chat: int | None = None
     user: int | None = None
     forwarded: bool = False
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

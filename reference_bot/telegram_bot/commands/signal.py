@@ -99,7 +99,7 @@ async def buttons(request: Request, command: Command) -> list[Row]:
     """Refresh, where there is a signal; and the switch, where auto-signals are running."""
     pair = request.arguments["PAIR"]
     rows = [] if pair in _SWITCHES else keyboard(command, request.arguments)
-    if request.subscriptions is None or request.chat is None:
+    if request.subscriptions is None or request.chat is None or request.direct:
         return rows
     try:
         running = await request.subscriptions.wants(request.chat)
@@ -129,6 +129,8 @@ async def _switched(request: Request, switch: str) -> str:
         if switch == "off":
             await subscriptions.stop(request.chat)
             return said.render_off()
+        if request.direct:
+            return said.render_direct()
         await subscriptions.start(request.chat, request.user or request.chat)
     except SignalsUnavailableError:
         return _NOT_KEPT

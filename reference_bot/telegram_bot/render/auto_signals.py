@@ -11,6 +11,7 @@ from reference_bot.telegram_bot.trading import Terms, Trade
 ON: Final = f"🔔 {bold('Auto-signals are on')} for this chat"
 OFF: Final = f"🔕 {bold('Auto-signals are off')} for this chat"
 FORWARDED: Final = f"↪️ {bold('That was forwarded')}, so I changed nothing"
+DIRECT: Final = f"🔕 {bold('Auto-signals do not come')} into the direct messages of a channel"
 NOT_RUNNING: Final = (
     f"🔕 {bold('Auto-signals are not running')}: whoever runs this bot can switch them on "
     "(ENABLE_AUTO_SIGNALS)"
@@ -45,6 +46,11 @@ def render_off() -> str:
 def render_forwarded(switch: str) -> str:
     """Return why a switch that somebody only passed on changed nothing."""
     return f"{FORWARDED}\nSend /signal {switch} yourself to switch auto-signals {switch}"
+
+
+def render_direct() -> str:
+    """Return where auto-signals can be switched on instead."""
+    return f"{DIRECT}\nWrite /signal on in a chat with me alone"
 
 
 def render_not_running() -> str:
