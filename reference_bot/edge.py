@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import resource
 import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from reference_bot.descriptors import descriptors
 
 ACCEPT_AT_ONCE: Final = 64
 """Connections that are accepted before any of them is looked at."""
@@ -33,10 +34,7 @@ _log = logging.getLogger(__name__)
 def places(share: float = 1.0) -> int:
     """Return how many connections a listener may have: half of the process's
     descriptors at the most."""
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if descriptors == resource.RLIM_INFINITY:
-        descriptors = 2 * _MOST
-    return max(16, int(share * min(_MOST, descriptors // 2)))
+    return max(16, int(share * min(_MOST, descriptors() // 2)))
 
 
 class Gate:

@@ -65,7 +65,8 @@ PATHS: dict[str, Callable[[int, int], dict[str, Any]]] = {
 
 def calls(telegram: Any) -> list[str]:
     """The methods that the bot called about updates, so far."""
-    quiet = {"getMe", "getUpdates", "deleteWebhook", "setMyCommands", "getWebhookInfo"}
+    of_itself = {"getMe", "getUpdates", "deleteWebhook", "getWebhookInfo"}
+    quiet = {*of_itself, "setMyCommands", "deleteMyCommands"}
     events = telegram("transcript?after=0&timeout=0")["events"]
     mine = [e for e in events if e.get("token") == telegram.token and e["type"] == "call"]
     return [event["method"] for event in mine if event["method"] not in quiet]

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from reference_bot.api import BUSY, GAP, NEW, PERMANENT, CombinedPrice, Error, Failure, Missing
+from reference_bot.descriptors import part
 from reference_bot.market_data.symbols import SpellingError, parse_symbol
 from reference_bot.telegram_bot.http_client import (
     HttpClient,
@@ -81,7 +82,7 @@ class MarketData:
 
     def __init__(self, base_url: str, token: str = "", timeout: float = TIMEOUT) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._client = HttpClient(base_url, max_connections=256, headers=headers)
+        self._client = HttpClient(base_url, max_connections=part(4, most=256), headers=headers)
         self._timeout = timeout
 
     async def combined_price(self, symbol: str) -> CombinedPrice:

@@ -18,6 +18,7 @@ from telegram.error import BadRequest, NetworkError, RetryAfter, TimedOut
 from telegram.ext import ExtBot
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
+from reference_bot.descriptors import part
 from reference_bot.telegram_bot.http_client import (
     HttpClient,
     HttpResponse,
@@ -233,7 +234,7 @@ def build_bot(token: str, base_url: str) -> DirectBot:
     return DirectBot(
         token,
         base_url,
-        _request(base_url, max_connections=64, timeout=3.0),
+        _request(base_url, max_connections=part(8, most=64), timeout=3.0),
         _request(base_url, max_connections=2, timeout=40.0),
     )
 
