@@ -22,7 +22,7 @@ from botproof.checks.golden_files import read_approved
 from botproof.checks.judging import Judging, JudgingSettings, run_checks
 from botproof.checks.memory import LOAD_PHASE
 from botproof.checks.registry import CHECKS
-from botproof.checks.reply_times import late_for_no_fault
+from botproof.checks.reply_times import ReplyTimes
 from botproof.checks.starved import Cases, doubtful
 from botproof.config import Case, Config, stretches
 from botproof.counting import several
@@ -251,6 +251,8 @@ async def _play_again(options: GateOptions, around: Surroundings, modes: Sequenc
     rounds = (1.0, longer, longer)[-options.rounds :]
     for number, stretch in enumerate(rounds, start=1):
         differ, late = _in_doubt(options, around.recorder.history().counted())
+        if not differ and not late:
+            return  # nothing is played that could bring a doubt into the next round
         for mode in modes:
             again = tuple(differ.get(mode, ()))
             also = again if stretch == 1.0 else ()  # their reply times are told as well
@@ -275,7 +277,7 @@ def _in_doubt(options: GateOptions, record: History) -> tuple[Cases, Cases]:
     if LATENCY not in checks:
         return differ, {}
     limit_s = options.config.resolved_budgets()["reply_time_s"].limit
-    return differ, late_for_no_fault(record, rules, limit_s)
+    return differ, ReplyTimes(record, rules, limit_s).late_for_no_fault()
 
 
 async def _again(

@@ -53,7 +53,7 @@ def record_and_judge(
     SIGTERM and SIGHUP end the run as an ERROR. Never raises for what
     goes wrong in ``run``: that is in the history, and in the verdict.
     """
-    as_a_service_has()
+    as_a_service_has()  # here already: where it is refused, the old papers stay
     started = history.now()
     path = report_dir / "history.jsonl"
     try:

@@ -25,7 +25,7 @@ _TAIL = 0.01
 def check(history: History, judging: Judging) -> CheckResult:
     """Judge reply times from the user's "send", and the tail of the load's latency."""
     budget = judging.budgets["reply_time_s"]
-    times = ReplyTimes.of(history, judging.rules, budget.limit)
+    times = ReplyTimes(history, judging.rules, budget.limit)
     turns = [
         turn
         for by_case in times.turns.values()

@@ -11,15 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from botproof.chats import Chats, ReplyRules, Turn, read_chats
 from botproof.checks.gone import gone
 from botproof.checks.shortcomings import Shortcomings
 from botproof.history import BotApiCall, DoubleEvent, History, PlayedAgain
 from botproof.starvation import Starvation
-
-Turns = Mapping[str, Mapping[str, Turn]]
-"""Of each stack the turns by the name of their case."""
 
 _UNANSWERED_S = 2.0
 """Of a case without an answer: how long after it was asked the answer would have been made."""
@@ -37,65 +35,7 @@ _OF_CONTENT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyTimes:
-    """The turns by which reply times are judged, and the first playings that others stand for."""
-
-    turns: Turns
-    replaced: tuple[tuple[Turn, Turn], ...] = ()
-
-    @classmethod
-    def of(cls, history: History, rules: ReplyRules, limit_s: float) -> ReplyTimes:
-        """Read them from a history; `limit_s` is the time that a reply may take."""
-        return cls.of_chats(read_chats(history, rules), history, limit_s)
-
-    @classmethod
-    def of_chats(cls, chats: Mapping[str, Chats], history: History, limit_s: float) -> ReplyTimes:
-        """Read them from the chats of a history, by stack."""
-        replays = history.of(PlayedAgain)
-        again = {event.stack for event in replays}
-        first = {stack: dict(one.turns) for stack, one in chats.items() if stack not in again}
-        later: dict[tuple[str, str], list[Turn]] = {}
-        for event in replays:
-            if event.stretch == 1.0 and event.of in first and event.stack in chats:
-                own = chats[event.stack].turns
-                for name in event.cases:
-                    if name in own and name in first[event.of]:
-                        later.setdefault((event.of, name), []).append(own[name])
-        excuses = _Excuses.of(chats, history, limit_s) if later else None
-        replaced = []
-        for (stack, name), playings in later.items():
-            turn = first[stack][name]
-            if excuses is None or not excuses.hold(turn):
-                continue
-            if sure := next((each for each in playings if not excuses.hold(each)), None):
-                first[stack][name] = sure
-                replaced.append((turn, sure))
-        return cls(first, tuple(replaced))
-
-
-def late_for_no_fault(
-    history: History, rules: ReplyRules, limit_s: float
-) -> dict[str, Sequence[str]]:
-    """Return the cases, by stack, that were late for no fault of the target each time that they
-    were played. None of a stack in which nothing was answered, and none that met what a double
-    does not have: it would meet it again."""
-    chats = read_chats(history, rules)
-    judged = ReplyTimes.of_chats(chats, history, limit_s)
-    excuses = _Excuses.of(chats, history, limit_s)
-    found = {
-        stack: [
-            name
-            for name, turn in turns.items()
-            if excuses.hold(turn) and (stack, name) not in excuses.short.lacking
-        ]
-        for stack, turns in judged.turns.items()
-        if not is_mute(turns.values())
-    }
-    return {stack: names for stack, names in found.items() if names}
-
-
-@dataclass(frozen=True, slots=True)
-class _Excuses:
+class Excuses:
     """What tells of a late reply that the target is not the reason."""
 
     starvation: Mapping[str, Starvation]
@@ -104,7 +44,8 @@ class _Excuses:
     limit_s: float
 
     @classmethod
-    def of(cls, chats: Mapping[str, Chats], history: History, limit_s: float) -> _Excuses:
+    def of(cls, chats: Mapping[str, Chats], history: History, limit_s: float) -> Excuses:
+        """Read them from a history and its chats, by stack."""
         surely = {id(turn) for one in chats.values() for turn in surely_wrong(history, one.turns)}
         starvation = Starvation.by_stack(history)
         short = Shortcomings.of(history, limit_s)
@@ -112,13 +53,76 @@ class _Excuses:
 
     def hold(self, turn: Turn) -> bool:
         """Tell whether a reply was late, or never came, and the target is not the reason."""
-        if turn.case.expect != "reply" or id(turn) in self.surely:
-            return False
-        if not is_late(turn, self.limit_s):
-            return False
-        own = self.starvation.get(turn.case.stack, Starvation())
         by_double = (turn.case.stack, turn.case.case) in self.short.late
-        return by_double or kept_late(turn, own, self.limit_s)
+        return self._is_in_doubt(turn) and (by_double or self._kept(turn))
+
+    def by_machine(self, turn: Turn) -> bool:
+        """Tell whether a reply was late, or never came, for what the machine withheld."""
+        return self._is_in_doubt(turn) and self._kept(turn)
+
+    def _is_in_doubt(self, turn: Turn) -> bool:
+        wanted = turn.case.expect == "reply" and id(turn) not in self.surely
+        return wanted and is_late(turn, self.limit_s)
+
+    def _kept(self, turn: Turn) -> bool:
+        own = self.starvation.get(turn.case.stack, Starvation())
+        begin, end = turn.case.t, end_of(turn)
+        if not was_kept(own, begin, end, self.limit_s):
+            return False
+        # An answer that never came was waited for, with what was withheld on top.
+        return turn.answered or own.between(begin, end) >= MOSTLY * (end - begin)
+
+
+class ReplyTimes:
+    """The turns by which reply times are judged, by stack and name of the case, and as `replaced`
+    the first playings that later ones stand for. `limit_s` is the time that a reply may take."""
+
+    def __init__(self, history: History, rules: ReplyRules, limit_s: float) -> None:
+        self._history = history
+        self._limit_s = limit_s
+        self._chats = read_chats(history, rules)
+        again = {event.stack for event in history.of(PlayedAgain)}
+        self.turns = {
+            stack: dict(one.turns) for stack, one in self._chats.items() if stack not in again
+        }
+        self.replaced: list[tuple[Turn, Turn]] = []
+        for (stack, name), playings in self._later().items():
+            first = self.turns[stack][name]
+            sure = next((each for each in playings if not self.excuses.hold(each)), None)
+            if sure and self.excuses.hold(first):
+                self.turns[stack][name] = sure
+                self.replaced.append((first, sure))
+
+    @cached_property
+    def excuses(self) -> Excuses:
+        """What tells of any of these turns that the target is not the reason."""
+        return Excuses.of(self._chats, self._history, self._limit_s)
+
+    def _later(self) -> Mapping[tuple[str, str], list[Turn]]:
+        """Return the later playings, with the deadlines that ship, by stack and case."""
+        later: dict[tuple[str, str], list[Turn]] = {}
+        for event in self._history.of(PlayedAgain):
+            if event.stretch == 1.0 and event.of in self.turns and event.stack in self._chats:
+                own = self._chats[event.stack].turns
+                for name in event.cases:
+                    if name in own and name in self.turns[event.of]:
+                        later.setdefault((event.of, name), []).append(own[name])
+        return later
+
+    def late_for_no_fault(self) -> dict[str, Sequence[str]]:
+        """Return the cases, by stack, that were late for no fault of the target each time that they
+        were played. None of a stack in which nothing was answered, and none that met what a double
+        does not have: it would meet it again."""
+        found = {
+            stack: [
+                name
+                for name, turn in turns.items()
+                if self.excuses.hold(turn) and (stack, name) not in self.excuses.short.lacking
+            ]
+            for stack, turns in self.turns.items()
+            if not is_mute(turns.values())
+        }
+        return {stack: names for stack, names in found.items() if names}
 
 
 def is_late(turn: Turn, limit_s: float) -> bool:
@@ -132,15 +136,6 @@ def acknowledged_s(turn: Turn) -> float:
     without any."""
     came = [act.sent_at for act in turn.acts if act.method == "answerCallbackQuery"]
     return min(came) - turn.case.t if came else 0.0
-
-
-def kept_late(turn: Turn, starvation: Starvation, limit_s: float) -> bool:
-    """Tell whether a reply was late for what the machine withheld."""
-    begin, end = turn.case.t, end_of(turn)
-    if not was_kept(starvation, begin, end, limit_s):
-        return False
-    # An answer that never came was waited for, with what was withheld on top.
-    return turn.answered or starvation.between(begin, end) >= MOSTLY * (end - begin)
 
 
 def was_kept(starvation: Starvation, begin: float, end: float, limit_s: float) -> bool:

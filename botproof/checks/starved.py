@@ -28,7 +28,6 @@ from botproof.checks.reply_times import (
     ReplyTimes,
     end_of,
     is_mute,
-    kept_late,
     surely_wrong,
     was_kept,
 )
@@ -218,7 +217,7 @@ def settle_starved(
             return list(_spoilt_events(history, approved, everywhere=check == "parity"))
         if check in _SPEED:
             return [
-                *_late_replies(history, approved.rules, limits.reply_s, starvation),
+                *_late_replies(history, approved.rules, limits.reply_s),
                 *starved_requests(history, limits.reply_s, starvation),
                 *_late_processes(history, limits, starvation),
             ]
@@ -305,16 +304,10 @@ def _spoilt_events(history: History, approved: Approved, *, everywhere: bool) ->
             yield case
 
 
-def _late_replies(
-    history: History, rules: ReplyRules, limit_s: float, starvation: Mapping[str, Starvation]
-) -> Iterator[CasePlayed]:
-    for turns in ReplyTimes.of(history, rules, limit_s).turns.values():
-        surely = {id(turn) for turn in surely_wrong(history, turns)}
-        for turn in turns.values():
-            if turn.case.expect == "reply" and id(turn) not in surely:
-                own = starvation.get(turn.case.stack, Starvation())
-                if kept_late(turn, own, limit_s):
-                    yield turn.case
+def _late_replies(history: History, rules: ReplyRules, limit_s: float) -> Iterator[CasePlayed]:
+    times = ReplyTimes(history, rules, limit_s)
+    for turns in times.turns.values():
+        yield from (turn.case for turn in turns.values() if times.excuses.by_machine(turn))
 
 
 def starved_requests(

@@ -294,7 +294,7 @@ def _alike(left: Turn | None, right: Turn | None, judging: Judging) -> bool:
 
 def _latency(history: History, judging: Judging, _: CheckResult) -> Iterator[_Place]:
     limit = judging.budgets["reply_time_s"].limit
-    for turns in ReplyTimes.of(history, judging.rules, limit).turns.values():
+    for turns in ReplyTimes(history, judging.rules, limit).turns.values():
         for turn in turns.values():
             if turn.case.expect != "reply":
                 continue

@@ -9,21 +9,15 @@ import pytest
 
 from botproof.config import parse_config
 from botproof.workloads.quotes import broken_statement, quoted_texts
-from contract_tests.gate_run import GateRun
+from contract_tests.gate.small_bot import BOT_TOML, gate_of
 
 WRITTEN = "BTC'\""
 
 BOT = """
-import json, os, signal, sqlite3, subprocess, sys, time, urllib.error, urllib.request
-API = os.environ["API"] + "/bot" + os.environ["TOKEN"] + "/"
+import sqlite3, subprocess
 base = sqlite3.connect(":memory:")
 base.execute("CREATE TABLE prices (coin, price)")
 base.execute("INSERT INTO prices VALUES ('BTC', 91000)")
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-def call(method, **fields):
-    made = urllib.request.Request(API + method, json.dumps(fields).encode(),
-                                  {"Content-Type": "application/json"})
-    return json.load(urllib.request.urlopen(made, timeout=60))["result"]
 def price(coin):
     if os.environ["BUILDS"] == "sql":
         found = base.execute(f"SELECT price FROM prices WHERE coin = '{coin}'").fetchone()
@@ -32,31 +26,16 @@ def price(coin):
     else:
         found = base.execute("SELECT price FROM prices WHERE coin = ?", [coin]).fetchone()
     return str(found[0]) if found else "There is no such coin."
-offset = 0
-while True:
+for update in updates():
+    words = update.get("message", {}).get("text", "").split()
     try:
-        updates = call("getUpdates", offset=offset, timeout=50)
-    except OSError:
-        time.sleep(0.3)
-        continue
-    for update in updates:
-        offset = update["update_id"] + 1
-        words = update.get("message", {}).get("text", "").split()
-        try:
-            asked = words[:1] == ["/price"] and words[1:]
-            text = price(asked[0][:40]) if asked else "Ask /price BTC"
-            call("sendMessage", chat_id=update["message"]["chat"]["id"], text=text)
-        except Exception as error:
-            print(f"ERROR {type(error).__name__}: {error}", flush=True)
+        asked = words[:1] == ["/price"] and words[1:]
+        text = price(asked[0][:40]) if asked else "Ask /price BTC"
+        call("sendMessage", chat_id=update["message"]["chat"]["id"], text=text)
+    except Exception as error:
+        print(f"ERROR {type(error).__name__}: {error}", flush=True)
 """
 TOML = """
-name = "quoting"
-[bot]
-command = ["{python}", "bot.py"]
-ready = "telegram"
-[bot.env]
-TOKEN = "{{token}}"
-API = "{{url:telegram_double}}"
 BUILDS = "{builds}"
 [modes.polling]
 [[workload.cases]]
@@ -116,8 +95,7 @@ def test_an_ordinary_complaint_is_none() -> None:
 def test_each_command_is_said_once_with_quotes_behind_its_first_argument() -> None:
     cases = ["/start", "/alert BTC 50000", "/alert", "/price", "/price ETH"]
     tables = [f'[[workload.cases]]\nname = "n{n}"\nsay = "{say}"' for n, say in enumerate(cases)]
-    head = TOML.split("[[workload", maxsplit=1)[0].format(python="x", builds="")
-    config = parse_config("\n".join([head, *tables]))
+    config = parse_config("\n".join([BOT_TOML, "[modes.polling]", *tables]))
     assert quoted_texts(config) == [f"/start {WRITTEN}", f"/alert {WRITTEN} 50000", "/price ETH'\""]
 
 
@@ -134,10 +112,7 @@ def test_each_command_is_said_once_with_quotes_behind_its_first_argument() -> No
 def test_a_bot_that_builds_statements_from_what_users_write_is_found(
     tmp_path: Path, builds: str, says: str
 ) -> None:
-    (tmp_path / "bot.py").write_text(BOT)
-    toml = tmp_path / "botproof.toml"
-    toml.write_text(TOML.format(python=sys.executable, builds=builds))
-    run = GateRun(tmp_path / "report", "--config", str(toml), cwd=tmp_path)
+    run = gate_of(tmp_path, BOT, TOML.format(builds=builds))
     found = [line for line in run.checks["door"]["evidence"] if "became a part of a state" in line]
     assert len(found) == (1 if says else 0)
     assert all(f"polling: /price {WRITTEN} → " in line and says in line for line in found)

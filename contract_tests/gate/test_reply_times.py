@@ -9,7 +9,7 @@ import pytest
 
 from botproof import gate
 from botproof.checks.replies import render, settled_turns
-from botproof.checks.reply_times import late_for_no_fault
+from botproof.checks.reply_times import ReplyTimes
 from botproof.config import Config, Mode, Process
 from botproof.history import PlayedAgain, Starved, VenueCall
 from botproof.targets.stack import Surroundings
@@ -85,7 +85,7 @@ def again(
 
 
 def doubtful(story: Any, judged: Any) -> Any:
-    return late_for_no_fault(story.history(), judged.rules, LIMIT_S)
+    return ReplyTimes(story.history(), judged.rules, LIMIT_S).late_for_no_fault()
 
 
 def starved_story(story: Any) -> None:

@@ -45,18 +45,25 @@ def test_what_is_no_query_is_said_to_be_none(data: bytes) -> None:
     assert reply[:2] == data[:2]
 
 
-@pytest.mark.anyio
-async def test_a_refused_host_is_told_once_for_both_kinds_of_address() -> None:
+async def asked(*queries: bytes, replies: int) -> tuple[list[bytes], list[str]]:
+    """Ask a resolver; return so many of its replies, and the hosts that it told of."""
     told: list[str] = []
     resolver = await Resolver.listen("127.0.0.1", KNOWN, told.append, port=0)
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.setblocking(False)
         client.connect(("127.0.0.1", resolver.port))
-        for sent in (b"?", query("x.example", 28), query("x.example"), query("api.binance.com")):
+        for sent in queries:
             await loop.sock_sendall(client, sent)
-        replies = [await loop.sock_recv(client, 512) for _ in range(3)]
+        came = [await loop.sock_recv(client, 512) for _ in range(replies)]
     resolver.close()
+    return came, told
+
+
+@pytest.mark.anyio
+async def test_a_refused_host_is_told_once_for_both_kinds_of_address() -> None:
+    queries = (b"?", query("x.example", 28), query("x.example"), query("api.binance.com"))
+    replies, told = await asked(*queries, replies=3)
     assert told == ["x.example"]
     assert [struct.unpack_from("!6H", reply)[1] for reply in replies] == [0x8183, 0x8183, 0x8180]
 
@@ -64,14 +71,6 @@ async def test_a_refused_host_is_told_once_for_both_kinds_of_address() -> None:
 @pytest.mark.anyio
 async def test_a_container_that_looks_for_itself_asks_for_no_host() -> None:
     """`http.server` does, of the name that Docker gave it."""
-    told: list[str] = []
-    resolver = await Resolver.listen("127.0.0.1", KNOWN, told.append, port=0)
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.setblocking(False)
-        client.connect(("127.0.0.1", resolver.port))
-        await loop.sock_sendall(client, query("51a57fdf8e0e"))
-        reply = await loop.sock_recv(client, 512)
-    resolver.close()
+    [reply], told = await asked(query("51a57fdf8e0e"), replies=1)
     assert reply.endswith(socket.inet_aton("127.0.0.1"))
     assert told == []
